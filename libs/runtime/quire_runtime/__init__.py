@@ -1,0 +1,1 @@
+"""What every Quire service stands on: messaging, outbox, inbox, batching, storage, telemetry, sandbox."""

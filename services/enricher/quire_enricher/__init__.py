@@ -1,0 +1,1 @@
+"""Summary, keywords and tags of a document."""

@@ -1,0 +1,5 @@
+"""Alembic's entry point."""
+
+from quire_runtime.migrate import run_migrations
+
+run_migrations()

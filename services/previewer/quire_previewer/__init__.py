@@ -1,0 +1,1 @@
+"""The previewer: pictures of documents, for the list and for reading."""
