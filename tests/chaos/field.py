@@ -27,9 +27,9 @@ from tests.support.checker_findings import Finding
 from tests.support.documents import generate
 from tests.support.failpoints import Failpoints
 from tests.support.proxy import Proxy
+from tests.support.rabbit import QueueState, Rabbit
 from tests.support.stack import Stack
 
-from .broker import QueueState, Rabbit
 from .ledger import Client, Content, Ledger
 from .subscriber import QUEUE, Subscriber
 

@@ -56,7 +56,7 @@ def differences(lines: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
 
 def until_drained(stack: Stack) -> None:
-    """Wait until no queue holds a message."""
+    """Wait until no message is on its way, so that nothing changes any more."""
     deadline = time.monotonic() + 60
     while left := stacks.leftovers(stack):
         assert time.monotonic() < deadline, left
@@ -163,8 +163,8 @@ def test_whatever_differs_is_found_exactly_and_mended(
     code, lines = command(stack, "reconcile", "--repair")
     mended = {(line["kind"], line["document"]) for line in lines[:-1] if line["repaired"]}
     assert mended >= set(expected)
-    until_drained(stack)
     stacks.finished(api, documents)
+    until_drained(stack)
     long_ago(stack)
     _, lines = command(stack, "reconcile", "--checksums")
     assert [one for one in differences(lines) if one not in before] == []
