@@ -45,7 +45,7 @@ ENVIRONMENT = {
     "QUIRE_PUBLISH_TIMEOUT_S": "5",
     "QUIRE_CONSUMER_CHECK_S": "1",
     "QUIRE_INGEST_TIMEOUT_S": "30",
-    # Of pictures only the thumbnail: page images take more than half of the time of a small document and break the same way.
+    # Of pictures only the thumbnail: page images take more than half of a small document's time and break the same way.
     "QUIRE_PREVIEW_PAGES": "0",
     # The store is swept when a row asks for it, with nothing under way that a sweep without grace could harm.
     "QUIRE_SWEEP_EVERY_S": "3600",

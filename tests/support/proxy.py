@@ -119,7 +119,7 @@ class Proxy:
             await asyncio.gather(
                 self._pump(reader, server_writer, "to server"), self._pump(server_reader, writer, "from server")
             )
-        except OSError:
+        except (OSError, asyncio.CancelledError):  # nobody awaits this task: asyncio would report its end as an error
             pass
         finally:
             self._open -= ends
